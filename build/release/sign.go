@@ -49,7 +49,7 @@ func (r release) provenance(files []digest) ([]byte, error) {
 // sign signs the checksums and the provenance. cosign verify-blob and openssl verify
 // SHA256SUMS.sig; the provenance is in an envelope of DSSE.
 func (r release) sign(statement, sums []byte) error {
-	key, err := signature.ReadKey(r.key)
+	key, err := signature.ReadKey(context.Background(), r.key)
 	if err != nil {
 		return err
 	}

@@ -41,9 +41,9 @@ func tellsAtStart(t *testing.T, text, want string) {
 		"LATCHKEY_ENDPOINT": "http://127.0.0.1:1", "IBMCLOUD_API_KEY": "none", "LATCHKEY_CONFIG": "version: 1\nowner: example\nregions: [eu-de, us-south]\n" + text + "credentials:\n" + static("c", place1),
 	}
 	get := func(name string) string { return env[name] }
-	p, err := wireService(get, slog.New(slog.DiscardHandler), "", "")
+	p, err := wireService(t.Context(), get, slog.New(slog.DiscardHandler), "", "")
 	if err == nil {
-		_, err = p.newService(t.Context(), get)
+		_, err = p.newService(t.Context(), t.Context(), get)
 	}
 	switch {
 	case want == "" && err != nil:

@@ -20,7 +20,7 @@ func (c claimCommand) Run(ctx context.Context, env environment, std cli.Streams,
 	if err := cli.CheckClaim(c.Thing); err != nil {
 		return err
 	}
-	p, err := wire(env, log, c.Config, c.Endpoint)
+	p, err := wire(ctx, env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}

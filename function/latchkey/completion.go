@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
@@ -24,8 +25,8 @@ func (completionCommand) Help() string {
 
 // entryNames returns the names of the config's entries, or none if it can't be
 // read.
-func entryNames(env environment, file string) (names []string) {
-	cfg, err := load(env, file)
+func entryNames(ctx context.Context, env environment, file string) (names []string) {
+	cfg, err := load(ctx, env, file)
 	if err != nil {
 		return nil
 	}

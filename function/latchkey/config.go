@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // environment reads a variable of the process; unset is "".
@@ -20,7 +22,7 @@ const configFile = "latchkey.yaml"
 // itself, since a function has no mounts; LATCHKEY_CONFIG_FILE names a file;
 // else it is latchkey.yaml in the working directory, or beside the program,
 // where a function's bundle has it.
-func load(env environment, file string) (*config.Config, error) {
+func load(ctx context.Context, env environment, file string) (*config.Config, error) {
 	if file == "" {
 		if text := env("LATCHKEY_CONFIG"); text != "" {
 			return config.Load("LATCHKEY_CONFIG", []byte(text))
@@ -28,14 +30,14 @@ func load(env environment, file string) (*config.Config, error) {
 		file = env("LATCHKEY_CONFIG_FILE")
 	}
 	if file != "" {
-		return loadFile(file)
+		return loadFile(ctx, file)
 	}
-	cfg, err := loadFile(configFile)
+	cfg, err := loadFile(ctx, configFile)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return cfg, err
 	}
 	if self, serr := os.Executable(); serr == nil {
-		cfg, berr := loadFile(filepath.Join(filepath.Dir(self), configFile))
+		cfg, berr := loadFile(ctx, filepath.Join(filepath.Dir(self), configFile))
 		if !errors.Is(berr, fs.ErrNotExist) {
 			return cfg, berr
 		}
@@ -43,8 +45,8 @@ func load(env environment, file string) (*config.Config, error) {
 	return nil, fmt.Errorf("finding a config: neither LATCHKEY_CONFIG nor LATCHKEY_CONFIG_FILE is set, --config is not given, and there is no %s", configFile)
 }
 
-func loadFile(file string) (*config.Config, error) {
-	data, err := os.ReadFile(file)
+func loadFile(ctx context.Context, file string) (*config.Config, error) {
+	data, err := userfile.Read(ctx, file)
 	if err != nil {
 		return nil, fmt.Errorf("reading config: %w", err)
 	}

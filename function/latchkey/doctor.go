@@ -26,13 +26,13 @@ var errFailedChecks = errors.New("some checks failed: see above")
 
 // Run checks everything that the config needs, and changes nothing.
 func (c doctorCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	p, err := wire(env, log, c.Config, c.Endpoint)
+	p, err := wire(ctx, env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}
 	tally := doctor.Examine(p.pace.With(ctx, pace.Demand), doctor.Config{
 		IAM: p.iam, Catalog: p.catalog, Look: p.look, Account: p.iam.Account, Now: p.cloud.now,
-		Secrets: doctor.ReadSecrets(env, p.cfg.Secrets),
+		Secrets: doctor.ReadSecrets(ctx, env, p.cfg.Secrets),
 		Profile: p.cfg.Identity.Profile, Regions: p.cfg.Regions, Projects: p.projects,
 		PerProject: slices.ContainsFunc(p.cfg.Entries, func(e *config.Entry) bool { return e.ForEach == config.CodeEngineProjects }),
 		Needs:      rolesNeeded(p.cfg),

@@ -15,7 +15,7 @@ type historyCommand struct {
 
 // Run prints the life of a credential's keys, and changes nothing.
 func (c historyCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	return c.look(env, std, log, func(r cli.Runner) error { return r.History(ctx, c.Evidence, c.Credential) })
+	return c.look(ctx, env, std, log, func(r cli.Runner) error { return r.History(ctx, c.Evidence, c.Credential) })
 }
 
 // Help has examples.
@@ -32,7 +32,7 @@ type reportCommand struct {
 
 // Run prints the evidence about every key, and changes nothing.
 func (c reportCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	p, err := wire(env, log, c.Config, c.Endpoint)
+	p, err := wire(ctx, env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}

@@ -18,11 +18,11 @@ type credentialFlags struct {
 
 // act runs a command whose outcomes are sent.
 func (c credentialFlags) act(ctx context.Context, env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
-	p, err := wire(env, log, c.Config, c.Endpoint)
+	p, err := wire(ctx, env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}
-	if err := p.sends(env); err != nil {
+	if err := p.sends(ctx, env); err != nil {
 		return err
 	}
 	defer p.closeOutcomes(ctx, closeJob)
@@ -30,8 +30,8 @@ func (c credentialFlags) act(ctx context.Context, env environment, std cli.Strea
 }
 
 // look runs a command that changes nothing.
-func (c credentialFlags) look(env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
-	p, err := wire(env, log, c.Config, c.Endpoint)
+func (c credentialFlags) look(ctx context.Context, env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
+	p, err := wire(ctx, env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}

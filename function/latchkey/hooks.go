@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -13,10 +14,10 @@ import (
 )
 
 // newCallers builds the callers of events with their tokens.
-func newCallers(env environment, configured []config.Caller) (built []service.Caller, err error) {
+func newCallers(ctx context.Context, env environment, configured []config.Caller) (built []service.Caller, err error) {
 	for _, c := range configured {
 		caller := service.Caller{Name: c.Name, Allow: allows(c.Allow)}
-		if caller.Tokens, err = readSecrets(env, webhook.Bearer, c.Tokens); err != nil {
+		if caller.Tokens, err = readSecrets(ctx, env, webhook.Bearer, c.Tokens); err != nil {
 			return nil, err
 		}
 		built = append(built, caller)
@@ -25,10 +26,10 @@ func newCallers(env environment, configured []config.Caller) (built []service.Ca
 }
 
 // newHooks builds the hooks of the config with their secrets.
-func newHooks(env environment, configured []*config.Hook, now func() time.Time) (built []service.Hook, err error) {
+func newHooks(ctx context.Context, env environment, configured []*config.Hook, now func() time.Time) (built []service.Hook, err error) {
 	for _, h := range configured {
 		o := webhook.Options{Scheme: webhook.Scheme(h.Verify.Scheme), Header: h.Verify.Header, User: h.Verify.User, Now: now}
-		if o.Secrets, err = readSecrets(env, o.Scheme, h.Verify.Secrets); err != nil {
+		if o.Secrets, err = readSecrets(ctx, env, o.Scheme, h.Verify.Secrets); err != nil {
 			return nil, err
 		}
 		v, err := webhook.NewVerifier(o)
@@ -43,8 +44,8 @@ func newHooks(env environment, configured []*config.Hook, now func() time.Time) 
 }
 
 // readSecrets reads the secrets of one sender.
-func readSecrets(env environment, scheme webhook.Scheme, sources []secret.Source) ([]secret.Value, error) {
-	return secret.ReadAll(env, sources, func(v secret.Value) error { return webhook.CheckSecret(scheme, v) })
+func readSecrets(ctx context.Context, env environment, scheme webhook.Scheme, sources []secret.Source) ([]secret.Value, error) {
+	return secret.ReadAll(ctx, env, sources, func(v secret.Value) error { return webhook.CheckSecret(scheme, v) })
 }
 
 // mapper lets a hook evaluate the config's expressions.

@@ -397,7 +397,7 @@ func TestAHookWithoutItsSecretDoesNotStart(t *testing.T) {
 		"one is not set":  {"SERVICENOW_TOKEN": snowToken, "JIRA_SECRET": jiraSecret},
 		"one is too weak": {"SERVICENOW_TOKEN": snowToken, "JIRA_SECRET": "hook-canary", "GITHUB_SECRET": githubSecret, "GITHUB_ALERTS_SECRET": alertsSecret},
 	} {
-		if hooks, err := newHooks(func(name string) string { return env[name] }, cfg.Hooks, time.Now); err == nil || hooks != nil || strings.Contains(err.Error(), "canary") {
+		if hooks, err := newHooks(t.Context(), func(name string) string { return env[name] }, cfg.Hooks, time.Now); err == nil || hooks != nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -46,7 +46,7 @@ func (c initCommand) Run(ctx context.Context, env environment, std cli.Streams, 
 	if _, err := config.Load(c.File, []byte(text)); err != nil {
 		return fmt.Errorf("checking the answers: %w", err)
 	}
-	if err := std.WriteFile(c.File, text, c.Yes); err != nil {
+	if err := std.WriteFile(ctx, c.File, text, c.Yes); err != nil {
 		return fmt.Errorf("writing the config: %w", err)
 	}
 	fmt.Fprintf(std.Out, "Wrote %s. Next: latchkey validate %s\n", c.File, c.File)

@@ -16,11 +16,11 @@ type invokeCommand struct {
 // Run is the function's resident child: one JSON line in, one out, many in
 // flight. It serves the routes of the application.
 func (c invokeCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	p, err := wireService(env, log, c.Config, "")
+	p, err := wireService(ctx, env, log, c.Config, "")
 	if err != nil {
 		return err
 	}
-	s, err := p.newService(ctx, env, ends, p.shown(""))
+	s, err := p.newService(ctx, ctx, env, ends, p.shown(""))
 	if err != nil {
 		return err
 	}

@@ -43,9 +43,9 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 	e, triggered := event.FromEnvironment(env)
 	var p *assembly
 	if triggered {
-		p, err = wireService(env, log, c.Config, "")
+		p, err = wireService(ctx, env, log, c.Config, "")
 	} else {
-		p, err = wireSweep(env, log, c.Config)
+		p, err = wireSweep(ctx, env, log, c.Config)
 	}
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 			log.Info("skipping: index 0 takes the event", "index", share.Index)
 			return nil
 		}
-		s, err := p.newService(ctx, env, ends)
+		s, err := p.newService(ctx, ctx, env, ends)
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 		defer span.End()
 		return cli.PrintAnswer(std, s.Answer(ctx, e.Header, e.Body, e.Known))
 	}
-	if err := errors.Join(p.sends(env), p.collectors(env)); err != nil {
+	if err := errors.Join(p.sends(ctx, env), p.collectors(env)); err != nil {
 		return err
 	}
 	defer p.reportMetrics(ctx)
@@ -84,14 +84,14 @@ func (c jobCommand) task(ctx context.Context, env environment, std cli.Streams, 
 	if err != nil {
 		return err
 	}
-	p, err := wireSweep(env, log, c.Config)
+	p, err := wireSweep(ctx, env, log, c.Config)
 	if err != nil {
 		return err
 	}
 	if p.cfg.Provider == nil {
 		return fmt.Errorf("taking task %s: the config has no provider: no key and no token is sent to %s", request.Task, request.Instance)
 	}
-	if err := errors.Join(p.sends(env), p.collectors(env)); err != nil {
+	if err := errors.Join(p.sends(ctx, env), p.collectors(env)); err != nil {
 		return err
 	}
 	defer p.reportMetrics(ctx)

@@ -15,7 +15,7 @@ type keylessCommand struct {
 // Run prints which consumers could use a trusted profile instead of a key, and changes
 // nothing.
 func (c keylessCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	return c.look(env, std, log, func(r cli.Runner) error { return r.Keyless(ctx, c.Credentials) })
+	return c.look(ctx, env, std, log, func(r cli.Runner) error { return r.Keyless(ctx, c.Credentials) })
 }
 
 // Help says where the rules are from, and has examples.

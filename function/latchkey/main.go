@@ -100,7 +100,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 		Name:        "latchkey",
 		Description: "Creates, rotates and revokes IBM Cloud service ID API keys, automatically and without downtime.",
 		Version:     buildVersion(), Environment: emulatorHelp, Commands: grammar, Exit: exit,
-		Names: func(file string) []string { return entryNames(env, file) },
+		Names: func(file string) []string { return entryNames(ctx, env, file) },
 	}, args, environment(env), std))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,7 +20,7 @@ const (
 
 // newSinks builds the receivers of outcome events: nil when the config has none.
 // ours carries our token.
-func newSinks(env environment, cfg *config.Config, to target, ours *http.Client, log *slog.Logger) (*outcome.Sender, error) {
+func newSinks(ctx context.Context, env environment, cfg *config.Config, to target, ours *http.Client, log *slog.Logger) (*outcome.Sender, error) {
 	if len(cfg.Outcomes) == 0 {
 		return nil, nil //nolint:nilnil // a nil sender sends nothing
 	}
@@ -34,7 +35,7 @@ func newSinks(env environment, cfg *config.Config, to target, ours *http.Client,
 		}
 		sink := outcome.HTTPConfig{URL: s.URL, HTTP: to.http}
 		if s.BearerEnv != "" {
-			token, err := secret.Read(env, s.BearerEnv, "")
+			token, err := secret.Read(ctx, env, s.BearerEnv, "")
 			if err != nil {
 				return nil, fmt.Errorf("reading outcomes[%d].bearerEnv: %w", i, err)
 			}

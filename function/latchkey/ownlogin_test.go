@@ -133,8 +133,12 @@ func TestEveryFormWarnsOfItsOwnLogin(t *testing.T) {
 	own := strings.TrimPrefix(s.cloud.Cloud().Minter().IAMID, "iam-")
 	yaml := holesHead + strings.Replace(static("c", place1), "{name: c, policies: [{service: logs, roles: [Sender]}]}", "{id: "+own+", manage: keys}", 1)
 	for name, start := range map[string]func(environment, *slog.Logger) (*assembly, error){
-		"takes events": func(env environment, log *slog.Logger) (*assembly, error) { return wireService(env, log, "", "") },
-		"sweeps":       func(env environment, log *slog.Logger) (*assembly, error) { return wireSweep(env, log, "") },
+		"takes events": func(env environment, log *slog.Logger) (*assembly, error) {
+			return wireService(t.Context(), env, log, "", "")
+		},
+		"sweeps": func(env environment, log *slog.Logger) (*assembly, error) {
+			return wireSweep(t.Context(), env, log, "")
+		},
 	} {
 		log := &record{}
 		env := func(name string) string {

@@ -30,7 +30,7 @@ var errNoName = errors.New("the entry has forEach: give NAME/PROJECT, with the n
 // Run logs in as a consumer does, with the compute resource token of the place that it
 // runs in, and runs the proofs of the config entry. It needs no other login.
 func (c proveCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	cfg, err := load(env, c.Config)
+	cfg, err := load(ctx, env, c.Config)
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func (s *stage) serve(yaml string, tune ...func(*service.Config)) string {
 	s.t.Helper()
 	s.parts, s.config = s.wired(yaml), yaml
 	work, cancel := context.WithCancel(context.Background())
-	built, err := s.parts.newService(work, s.environment(), tune...)
+	built, err := s.parts.newService(work, work, s.environment(), tune...)
 	if err != nil {
 		s.t.Fatal(err)
 	}

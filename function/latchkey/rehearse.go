@@ -29,7 +29,7 @@ func (c rehearseCommand) Run(ctx context.Context, env environment, std cli.Strea
 	if c.Most < 1 {
 		return fmt.Errorf("reading --most %d: at least one credential is rehearsed", c.Most)
 	}
-	p, err := wire(env, log, c.Config, c.Endpoint)
+	p, err := wire(ctx, env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}

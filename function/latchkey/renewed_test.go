@@ -26,7 +26,7 @@ func TestATokenInAFileIsReadAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	const one, two, three = "one-0123456789abcdef", "two-0123456789abcdef", "three-0123456789abcdef"
 	put(t, file, one+"\n")
-	tokens, err := readSecrets(nil, webhook.Bearer, []secret.Source{{At: "events.auth.bearerFile", File: file}})
+	tokens, err := readSecrets(t.Context(), nil, webhook.Bearer, []secret.Source{{At: "events.auth.bearerFile", File: file}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestAHooksSecretInAFileIsReadAgain(t *testing.T) {
 	const one, two = "hook-one-0123456789abcdef", "hook-two-0123456789abcdef"
 	put(t, file, one)
 	hook := &config.Hook{Name: "desk", Verify: config.Verify{Scheme: "github", Secrets: []secret.Source{{File: file}}}}
-	hooks, err := newHooks(nil, []*config.Hook{hook}, time.Now)
+	hooks, err := newHooks(t.Context(), nil, []*config.Hook{hook}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,12 +28,12 @@ const drain = 25 * time.Second
 func (c serveCommand) Run(ctx context.Context, env environment, log *slog.Logger) error {
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
-	p, err := wireService(env, log, c.Config, c.Endpoint)
+	p, err := wireService(ctx, env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}
 	address := cmp.Or(c.Listen, ":"+cmp.Or(env("PORT"), "8080"))
-	s, err := p.newService(work, env, p.shown(address))
+	s, err := p.newService(ctx, work, env, p.shown(address))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,8 +50,8 @@ func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Resta
 		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, File: s.KubeconfigFile, Log: c.log}
 		cfg.Pace = func(next http.RoundTripper) http.RoundTripper { return c.paced("kubernetes", s.Cluster(), next) }
 		if s.KubeconfigEnv != "" || s.KubeconfigFile != "" {
-			cfg.Kubeconfig = func() ([]byte, error) {
-				text, err := secret.Read(c.env, s.KubeconfigEnv, s.KubeconfigFile)
+			cfg.Kubeconfig = func(ctx context.Context) ([]byte, error) {
+				text, err := secret.Read(ctx, c.env, s.KubeconfigEnv, s.KubeconfigFile)
 				return []byte(text.Expose()), err
 			}
 		}
@@ -68,10 +69,10 @@ func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Resta
 
 // checkKubeconfigs returns why the kubeconfigs that are here can't be used. One that
 // is elsewhere is among what the config needs.
-func checkKubeconfigs(env environment, cfg *config.Config) error {
+func checkKubeconfigs(ctx context.Context, env environment, cfg *config.Config) error {
 	var faults []error
 	for _, k := range cfg.Kubeconfigs {
-		text, err := secret.Read(env, k.Env, k.File)
+		text, err := secret.Read(ctx, env, k.Env, k.File)
 		if err != nil {
 			continue
 		}
@@ -120,8 +121,8 @@ func (c *storeClients) vaultHosts() (hosts []string) {
 
 func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
 	from := func(env, file string) vault.Source {
-		return func() (secret.Value, error) {
-			return secret.Read(c.env, env, file)
+		return func(ctx context.Context) (secret.Value, error) {
+			return secret.Read(ctx, c.env, env, file)
 		}
 	}
 	switch r, j := auth.AppRole, auth.JWT; {

@@ -32,7 +32,7 @@ type statusCommand struct {
 
 // Run prints the state of the credentials, and changes nothing.
 func (c statusCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	return c.look(env, std, log, func(r cli.Runner) error { return r.Status(ctx, c.Credentials) })
+	return c.look(ctx, env, std, log, func(r cli.Runner) error { return r.Status(ctx, c.Credentials) })
 }
 
 // Help has examples.
@@ -51,7 +51,7 @@ func (c planCommand) Run(ctx context.Context, env environment, std cli.Streams, 
 	if c.Against != "" {
 		return c.compare(ctx, env, std, log)
 	}
-	return c.look(env, std, log, func(r cli.Runner) error { return r.Plan(ctx, c.Credentials) })
+	return c.look(ctx, env, std, log, func(r cli.Runner) error { return r.Plan(ctx, c.Credentials) })
 }
 
 // Help has examples.
@@ -72,11 +72,11 @@ func (c planCommand) compare(ctx context.Context, env environment, std cli.Strea
 	}
 	reads := &upstream.Reads{}
 	share := func(p *assembly) { p.reads = reads }
-	now, err := wire(env, log, c.Against, c.Endpoint, share)
+	now, err := wire(ctx, env, log, c.Against, c.Endpoint, share)
 	if err != nil {
 		return err
 	}
-	next, err := wire(env, log, c.Config, c.Endpoint, share)
+	next, err := wire(ctx, env, log, c.Config, c.Endpoint, share)
 	if err != nil {
 		return err
 	}

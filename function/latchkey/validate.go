@@ -36,12 +36,12 @@ func (c validateCommand) Run(ctx context.Context, env environment, std cli.Strea
 		}
 		c.Config = c.Files[0]
 	}
-	cfg, err := load(env, c.Config)
+	cfg, err := load(ctx, env, c.Config)
 	switch {
 	case err != nil:
 		return err
 	case events:
-		return cli.Explain(std, explainer(cfg), append(c.Event, c.Files...))
+		return cli.Explain(ctx, std, explainer(cfg), append(c.Event, c.Files...))
 	case c.Needs:
 		return cli.PrintJSON(std.Out, cfg.Needs())
 	}
@@ -49,7 +49,7 @@ func (c validateCommand) Run(ctx context.Context, env environment, std cli.Strea
 	for _, line := range cfg.Describe() {
 		fmt.Fprintln(out, line)
 	}
-	if err := checkKubeconfigs(env, cfg); err != nil {
+	if err := checkKubeconfigs(ctx, env, cfg); err != nil {
 		return err
 	}
 	if c.Live {
@@ -64,7 +64,7 @@ func (c validateCommand) Run(ctx context.Context, env environment, std cli.Strea
 // askIAM asks IAM for the roles of each service that the config grants roles on, and for
 // our own identity. IAM does not tell which attributes a service knows.
 func (c validateCommand) askIAM(ctx context.Context, env environment, log *slog.Logger) error {
-	p, err := wire(env, log, c.Config, c.Endpoint)
+	p, err := wire(ctx, env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/hosts"
 	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/userfile"
 	"github.com/latchkey-io/latchkey/internal/verify"
 )
 
@@ -63,7 +63,7 @@ func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams
 		return errNoRegion
 	}
 	cfg := verify.Config{Fill: c.Fill, Patience: c.Patience, Log: std.Err}
-	if err := c.pod(&cfg.Pod); err != nil {
+	if err := c.pod(ctx, &cfg.Pod); err != nil {
 		return err
 	}
 	p, err := connect(env, log, &config.Config{Owner: "latchkey-verify", Identity: config.Identity{Profile: c.Profile}}, c.Endpoint)
@@ -92,7 +92,7 @@ func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams
 		}
 	}
 	report, err := verify.Run(ctx, cfg)
-	return errors.Join(err, report.Write(c.Out), report.Print(std.Lines(), c.Out))
+	return errors.Join(err, report.Write(ctx, c.Out), report.Print(std.Lines(), c.Out))
 }
 
 // notificationsCRN is the form of the CRN of an instance of Event Notifications, with its
@@ -128,7 +128,7 @@ func (c verifyCommand) places(cfg *verify.Config, origin func(host string) strin
 }
 
 // pod reads the token of a pod, if there is one.
-func (c verifyCommand) pod(to *verify.Pod) error {
+func (c verifyCommand) pod(ctx context.Context, to *verify.Pod) error {
 	if c.PodToken == "" && c.Pod == "" && c.Cluster == "" {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (c verifyCommand) pod(to *verify.Pod) error {
 	if c.PodToken == "" || c.Cluster == "" || namespace == "" || owner == "" {
 		return errNoPod
 	}
-	token, err := os.ReadFile(c.PodToken)
+	token, err := userfile.Read(ctx, c.PodToken)
 	if err != nil {
 		return fmt.Errorf("reading the pod's token: %w", err)
 	}

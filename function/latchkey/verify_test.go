@@ -46,7 +46,7 @@ func TestTheReportOfAVerificationSetsTheEmulator(t *testing.T) {
 	if code != cli.ExitOK || !strings.Contains(out, "staleIdentityStatus: 412, not 409 as guessed") || !strings.Contains(out, "8 other than guessed") {
 		t.Fatalf("exit %d\n%s", code, out)
 	}
-	found, err := emulator.Flags{Switches: file}.Choices()
+	found, err := emulator.Flags{Switches: file}.Choices(t.Context())
 	if err != nil || found.StaleIdentityStatus != 412 || found.ExistingSecretStatus != 400 || found.LogsSuccessBody != `{"ok":true}` || found.StaleCodeEngineStatus != 412 || !found.ProjectNamesPerRegion || found.LinkNameChecked || found.DestroyedSecretStatus != 410 {
 		t.Errorf("%+v, %v", found, err)
 	}

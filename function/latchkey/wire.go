@@ -65,8 +65,8 @@ type assembly struct {
 }
 
 // wire loads the config and connects the parts. Nothing is called yet.
-func wire(env environment, log *slog.Logger, file, endpoint string, tune ...func(*assembly)) (*assembly, error) {
-	cfg, err := load(env, file)
+func wire(ctx context.Context, env environment, log *slog.Logger, file, endpoint string, tune ...func(*assembly)) (*assembly, error) {
+	cfg, err := load(ctx, env, file)
 	if err != nil {
 		return nil, err
 	}
@@ -75,13 +75,13 @@ func wire(env environment, log *slog.Logger, file, endpoint string, tune ...func
 
 // wireService is wire for a process that takes events. The error names all that is
 // missing: the login and every secret.
-func wireService(env environment, log *slog.Logger, file, endpoint string) (*assembly, error) {
-	cfg, err := load(env, file)
+func wireService(ctx context.Context, env environment, log *slog.Logger, file, endpoint string) (*assembly, error) {
+	cfg, err := load(ctx, env, file)
 	if err != nil {
 		return nil, err
 	}
 	p, err := connect(env, log, cfg, endpoint)
-	if err := errors.Join(err, checkSecrets(env, cfg)); err != nil {
+	if err := errors.Join(err, checkSecrets(ctx, env, cfg)); err != nil {
 		return nil, err
 	}
 	p.warnOfOwnLogin()
@@ -90,8 +90,8 @@ func wireService(env environment, log *slog.Logger, file, endpoint string) (*ass
 
 // wireSweep wires a process that sweeps or does a task. It warns of our own login in the
 // log, since no person is there to read an answer.
-func wireSweep(env environment, log *slog.Logger, file string) (*assembly, error) {
-	p, err := wire(env, log, file, "")
+func wireSweep(ctx context.Context, env environment, log *slog.Logger, file string) (*assembly, error) {
+	p, err := wire(ctx, env, log, file, "")
 	if err == nil {
 		p.warnOfOwnLogin()
 	}
@@ -151,8 +151,8 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 
 // sends builds the sinks of outcome events: plan, status and doctor send none, and
 // need no token of a sink.
-func (p *assembly) sends(env environment) (err error) {
-	p.outcomes, err = newSinks(env, p.cfg, p.cloud, p.iam.HTTP(), p.log)
+func (p *assembly) sends(ctx context.Context, env environment) (err error) {
+	p.outcomes, err = newSinks(ctx, env, p.cfg, p.cloud, p.iam.HTTP(), p.log)
 	return err
 }
 
@@ -190,10 +190,10 @@ func (p *assembly) newProvider(done func(result.Outcome), tune ...func(*provider
 	return provider.New(cfg)
 }
 
-// newService builds the service. work is the context of everything that continues
-// after an answer.
-func (p *assembly) newService(work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
-	if err := p.sends(env); err != nil {
+// newService builds the service. ctx is that of the process, and work the context of
+// everything that continues after an answer.
+func (p *assembly) newService(ctx, work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
+	if err := p.sends(ctx, env); err != nil {
 		return nil, err
 	}
 	if err := p.collectors(env); err != nil {
@@ -205,10 +205,10 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 		Events: service.Events{Origins: p.cfg.Events.Origins, Jobs: allows(p.cfg.Jobs.Allow), Rules: newRuleset(p.cfg.Rules)},
 	}
 	var err error
-	if cfg.Events.Callers, err = newCallers(env, p.cfg.Events.Callers); err != nil {
+	if cfg.Events.Callers, err = newCallers(ctx, env, p.cfg.Events.Callers); err != nil {
 		return nil, err
 	}
-	if cfg.Hooks, err = newHooks(env, p.cfg.Hooks, p.cloud.ask); err != nil {
+	if cfg.Hooks, err = newHooks(ctx, env, p.cfg.Hooks, p.cloud.ask); err != nil {
 		return nil, err
 	}
 	for _, f := range tune {

@@ -1,13 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/report"
 	"github.com/latchkey-io/latchkey/internal/signature"
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // Evidence are the flags of commands that tell the past.
@@ -24,9 +25,9 @@ type Evidence struct {
 }
 
 // records reads the audit records.
-func (e Evidence) records() (all []evidence.Record, err error) {
+func (e Evidence) records(ctx context.Context) (all []evidence.Record, err error) {
 	for _, name := range e.Audit {
-		f, err := os.Open(name)
+		f, err := userfile.Open(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("opening audit records: %w", err)
 		}
@@ -60,7 +61,7 @@ func (r Runner) gather(ctx context.Context, names []string) (all []evidence.Cred
 
 // History prints the life of the credentials' keys, and where the sources end.
 func (r Runner) History(ctx context.Context, e Evidence, name string) error {
-	records, err := e.records()
+	records, err := e.records(ctx)
 	if err != nil {
 		return err
 	}
@@ -136,14 +137,14 @@ type Report struct {
 var errUnsigned = errors.New("--sign signs what --csv, --json and --html write: pass one of them")
 
 // signer returns how the report is signed: nil if it is not.
-func (how Report) signer() (func(sum []byte) (string, error), error) {
+func (how Report) signer(ctx context.Context) (func(sum []byte) (string, error), error) {
 	switch {
 	case how.Sign == "":
 		return nil, nil //nolint:nilnil // it is not signed
 	case !how.CSV && !how.JSON && how.HTML == "":
 		return nil, errUnsigned
 	}
-	key, err := signature.ReadKey(how.Sign)
+	key, err := signature.ReadKey(ctx, how.Sign)
 	if err != nil {
 		return nil, err
 	}
@@ -154,14 +155,14 @@ func (how Report) signer() (func(sum []byte) (string, error), error) {
 // prints the SHA-256 of what it wrote to stderr, in the form of sha256sum, and its
 // signature.
 func (r Runner) Report(ctx context.Context, how Report, owner, version string) error {
-	sign, err := how.signer()
+	sign, err := how.signer(ctx)
 	if err != nil {
 		return err
 	}
 	if how.Account {
 		return r.census(ctx, how, sign)
 	}
-	records, err := how.records()
+	records, err := how.records(ctx)
 	if err != nil {
 		return err
 	}
@@ -172,7 +173,7 @@ func (r Runner) Report(ctx context.Context, how Report, owner, version string) e
 	made := report.Of(owner, version, all, records, how.Period, r.Now())
 	switch {
 	case how.HTML != "":
-		err = r.writePage(how.HTML, page.Page{Owner: owner, Version: version, Now: r.Now(), Credentials: all, Records: records, File: true, Report: &made}, sign)
+		err = r.writePage(ctx, how.HTML, page.Page{Owner: owner, Version: version, Now: r.Now(), Credentials: all, Records: records, File: true, Report: &made}, sign)
 	case how.CSV:
 		err = r.digested("-", r.Std.Out, made.WriteCSV, sign)
 	case how.JSON:
@@ -238,13 +239,14 @@ func (r Runner) printText(write func(io.Writer) error) error {
 	return nil
 }
 
-func (r Runner) writePage(name string, p page.Page, sign func([]byte) (string, error)) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	err = r.digested(name, f, func(w io.Writer) error { return p.Write(w, page.Query{Sort: page.Orders[0]}) }, sign)
-	return errors.Join(err, f.Close())
+func (r Runner) writePage(ctx context.Context, name string, p page.Page, sign func([]byte) (string, error)) error {
+	return r.digested(name, io.Discard, func(hash io.Writer) error {
+		var text bytes.Buffer
+		if err := p.Write(io.MultiWriter(&text, hash), page.Query{Sort: page.Orders[0]}); err != nil {
+			return err
+		}
+		return userfile.Write(ctx, name, text.Bytes())
+	}, sign)
 }
 
 // digested writes, and prints the digest of what was written and, if it is signed, the

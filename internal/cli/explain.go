@@ -3,25 +3,26 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/service"
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // errBadEvent: an event would be rejected as malformed.
 var errBadEvent = errors.New("an event would be rejected")
 
 // Explain prints a line for each event in the files.
-func Explain(std Streams, x service.Explainer, files []string) error {
+func Explain(ctx context.Context, std Streams, x service.Explainer, files []string) error {
 	rejected := false
 	for _, file := range files {
-		header, body, err := readEvent(file)
+		header, body, err := readEvent(ctx, file)
 		if err != nil {
 			return err
 		}
@@ -41,8 +42,8 @@ func Explain(std Streams, x service.Explainer, files []string) error {
 }
 
 // readEvent reads an event from a file as its sender would send it.
-func readEvent(file string) (http.Header, []byte, error) {
-	raw, err := os.ReadFile(file)
+func readEvent(ctx context.Context, file string) (http.Header, []byte, error) {
+	raw, err := userfile.Read(ctx, file)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading an event: %w", err)
 	}

@@ -19,7 +19,7 @@ func TestAnEventIsReadAsItsSenderWouldSendIt(t *testing.T) {
 			if err := os.WriteFile(file, []byte(tc.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			header, body, err := readEvent(file)
+			header, body, err := readEvent(t.Context(), file)
 			if err != nil || header.Get("Content-Type") != tc.kind || string(body) != tc.body {
 				t.Errorf("%q %q, %v", header.Get("Content-Type"), body, err)
 			}

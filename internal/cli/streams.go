@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // Streams are the process's standard streams, and what is known of them.
@@ -145,14 +148,13 @@ func (s Streams) ask(question string) error {
 }
 
 // WriteFile writes a new file. It asks before it replaces one, unless yes.
-func (s Streams) WriteFile(name, text string, yes bool) error {
-	const mode = os.O_WRONLY | os.O_CREATE
-	f, err := os.OpenFile(name, mode|os.O_EXCL, 0o600)
+func (s Streams) WriteFile(ctx context.Context, name, text string, yes bool) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		if err := s.Confirm(yes, name+" exists. Replace it?"); err != nil {
 			return fmt.Errorf("%s exists: %w", name, err)
 		}
-		f, err = os.OpenFile(name, mode|os.O_TRUNC, 0o600)
+		return userfile.Write(ctx, name, []byte(text))
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"cmp"
+	"context"
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -22,7 +23,7 @@ type Secret struct {
 
 // ReadSecrets reads every secret of a config, and says which forms need it. env looks
 // variables up.
-func ReadSecrets(env func(string) string, sources []secret.Source) (read []Secret) {
+func ReadSecrets(ctx context.Context, env func(string) string, sources []secret.Source) (read []Secret) {
 	for _, s := range sources {
 		at := Secret{At: s.At, Where: cmp.Or(s.Env, s.File)}
 		switch part, _, _ := strings.Cut(s.At, "["); {
@@ -33,7 +34,7 @@ func ReadSecrets(env func(string) string, sources []secret.Source) (read []Secre
 		default:
 			at.For = "without it serve, the function and a job with an event do not start"
 		}
-		v, err := secret.Read(env, s.Env, s.File)
+		v, err := secret.Read(ctx, env, s.Env, s.File)
 		switch {
 		case err != nil:
 			at.Missing = err

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // Flags are those of the command that serves the emulator.
@@ -34,7 +34,7 @@ type Flags struct {
 // Serve serves IBM Cloud on loopback until ctx ends. The first line on out is JSON with
 // what a client needs.
 func (f Flags) Serve(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	opts, err := f.options(log)
+	opts, err := f.options(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -52,11 +52,11 @@ func (f Flags) Serve(ctx context.Context, out io.Writer, log *slog.Logger) error
 	return server.Close()
 }
 
-func (f Flags) options(log *slog.Logger) (Options, error) {
+func (f Flags) options(ctx context.Context, log *slog.Logger) (Options, error) {
 	if min(f.Rate, f.Service, f.Caller) < 0 {
 		return Options{}, errors.New("--rate-limit, --service-rate-limit and --identity-rate-limit must not be negative")
 	}
-	switches, err := f.Choices()
+	switches, err := f.Choices(ctx)
 	if err != nil {
 		return Options{}, err
 	}
@@ -68,7 +68,7 @@ func (f Flags) options(log *slog.Logger) (Options, error) {
 		opts.Log = log
 	}
 	if f.Faults != "" {
-		data, err := os.ReadFile(f.Faults)
+		data, err := userfile.Read(ctx, f.Faults)
 		if err != nil {
 			return Options{}, fmt.Errorf("reading faults: %w", err)
 		}
@@ -80,10 +80,10 @@ func (f Flags) options(log *slog.Logger) (Options, error) {
 }
 
 // Choices returns the guesses with what the flags replace.
-func (f Flags) Choices() (cloud.Switches, error) {
+func (f Flags) Choices(ctx context.Context) (cloud.Switches, error) {
 	switches := cloud.DefaultSwitches()
 	if f.Switches != "" {
-		data, err := os.ReadFile(f.Switches)
+		data, err := userfile.Read(ctx, f.Switches)
 		if err != nil {
 			return switches, fmt.Errorf("reading switches: %w", err)
 		}

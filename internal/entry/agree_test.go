@@ -154,7 +154,7 @@ func sm(key string, set func(*secretsmanager.StoreConfig, string), f field) fiel
 	return f
 }
 
-func kubeconfig() ([]byte, error) {
+func kubeconfig(context.Context) ([]byte, error) {
 	return []byte(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],"users":[{"name":"u","user":{"token":"t"}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}]}`), nil
 }
 
@@ -176,7 +176,7 @@ func hashi(key string, set func(*vault.Config, *vault.StoreConfig, string), f fi
 		return spelled("vault", key, name, [2]string{"address", "https://v"}, [2]string{"mount", "s"}, [2]string{"path", "p"}, [2]string{"entry", "KEY"}, [2]string{"auth", "{tokenEnv: T}"})
 	}
 	f.read = func(ctx context.Context, name string) error {
-		c := vault.Config{Address: "https://127.0.0.1:1", Auth: vault.Auth{Token: func() (secret.Value, error) { return secret.New("token"), nil }}}
+		c := vault.Config{Address: "https://127.0.0.1:1", Auth: vault.Auth{Token: func(context.Context) (secret.Value, error) { return secret.New("token"), nil }}}
 		s := vault.StoreConfig{Mount: "s", Path: "p", Entry: "KEY"}
 		set(&c, &s, name)
 		_, err := vault.New(c).Store(s).Read(ctx)

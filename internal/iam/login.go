@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // ErrAccount reports that the login is for another account than the config's.
@@ -146,12 +147,12 @@ type issued struct {
 
 // request sends the request for a token.
 func (l *login) request() (answer issued, err error) {
-	form, err := l.form()
+	ctx, cancel := context.WithTimeout(context.Background(), loginTimeout)
+	defer cancel()
+	form, err := l.form(ctx)
 	if err != nil {
 		return answer, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), loginTimeout)
-	defer cancel()
 	status, body, err := l.tokens.post(ctx, form)
 	if err != nil {
 		return answer, err
@@ -173,7 +174,7 @@ func (l *login) request() (answer issued, err error) {
 
 // form returns what to log in with. It reads the compute resource token each time, since
 // the platform replaces it.
-func (l *login) form() (url.Values, error) {
+func (l *login) form(ctx context.Context) (url.Values, error) {
 	if !l.cfg.APIKey.Empty() {
 		return formOfKey(l.cfg.APIKey), nil
 	}
@@ -181,7 +182,7 @@ func (l *login) form() (url.Values, error) {
 		return nil, &upstream.LoginError{Meaning: port.ErrDenied,
 			Cause: fmt.Errorf("finding the compute resource token: %w (are trusted profiles enabled for this function, app or job?)", err)}
 	}
-	text, err := os.ReadFile(l.cfg.TokenFile)
+	text, err := userfile.Read(ctx, l.cfg.TokenFile)
 	if err == nil && len(text) == 0 {
 		err = errors.New("the file is empty")
 	}

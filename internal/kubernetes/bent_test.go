@@ -40,7 +40,7 @@ func TestBentAnswers(t *testing.T) {
 	with := func(at, name string, restart kubernetes.Restart) *kubernetes.Store {
 		return kubernetes.New(kubernetes.Config{
 			Patience: time.Nanosecond,
-			Kubeconfig: func() ([]byte, error) {
+			Kubeconfig: func(context.Context) ([]byte, error) {
 				return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q}}],`+
 					`"users":[{"name":"u","user":{"token":"rotator-token"}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}]}`, at), nil
 			},

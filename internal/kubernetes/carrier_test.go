@@ -128,15 +128,15 @@ func TestRejectedLoginsOpenNoConnections(t *testing.T) {
 	for name, made := range map[string]func(*testing.T) (*gate, *Client){
 		"with TLS": func(t *testing.T) (*gate, *Client) {
 			g := newGate(t, true)
-			return g, New(Config{Kubeconfig: func() ([]byte, error) { return g.kubeconfig("t", ""), nil }})
+			return g, New(Config{Kubeconfig: func(context.Context) ([]byte, error) { return g.kubeconfig("t", ""), nil }})
 		},
 		"without TLS": func(t *testing.T) (*gate, *Client) {
 			g := newGate(t, false)
-			return g, New(Config{Kubeconfig: func() ([]byte, error) { return g.kubeconfig("t", ""), nil }})
+			return g, New(Config{Kubeconfig: func(context.Context) ([]byte, error) { return g.kubeconfig("t", ""), nil }})
 		},
 		"with a new token each time": func(t *testing.T) (*gate, *Client) {
 			g, n := newGate(t, true), new(atomic.Int32)
-			return g, New(Config{Kubeconfig: func() ([]byte, error) { return g.kubeconfig(fmt.Sprint("t", n.Add(1)), ""), nil }})
+			return g, New(Config{Kubeconfig: func(context.Context) ([]byte, error) { return g.kubeconfig(fmt.Sprint("t", n.Add(1)), ""), nil }})
 		},
 		"in a pod": func(t *testing.T) (*gate, *Client) {
 			g := newGate(t, true)
@@ -178,8 +178,8 @@ func TestAReplacedTransportLeavesNoConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, secure)
 			more := ""
-			c := New(Config{Kubeconfig: func() ([]byte, error) { return g.kubeconfig("t", more), nil }})
-			before, err := c.resource("Secret", "secrets", []string{"api", "v1", "namespaces", "ns", "secrets"})
+			c := New(Config{Kubeconfig: func(context.Context) ([]byte, error) { return g.kubeconfig("t", more), nil }})
+			before, err := c.resource(t.Context(), "Secret", "secrets", []string{"api", "v1", "namespaces", "ns", "secrets"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -216,15 +216,15 @@ func TestAReplacedTransportLeavesNoConnection(t *testing.T) {
 
 func TestAFailureOfAnOlderLoginLeavesTheNewerOne(t *testing.T) {
 	g := newGate(t, false)
-	c := New(Config{Kubeconfig: func() ([]byte, error) { return g.kubeconfig("t", ""), nil }})
+	c := New(Config{Kubeconfig: func(context.Context) ([]byte, error) { return g.kubeconfig("t", ""), nil }})
 	open := func() *http.Client {
-		api, err := c.open()
+		api, err := c.open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return api.HTTP
 	}
-	older, err := c.open()
+	older, err := c.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

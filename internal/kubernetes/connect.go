@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // server is how an API server is reached.
@@ -32,7 +35,7 @@ type server struct {
 
 // server reads the files that the kubeconfig names. It reads none, and so sends no login,
 // if the server speaks no TLS.
-func (u *used) server() (*server, error) {
+func (u *used) server(ctx context.Context) (*server, error) {
 	at, err := u.cluster.address()
 	if err != nil {
 		return nil, err
@@ -41,20 +44,20 @@ func (u *used) server() (*server, error) {
 	if s.proxy, err = u.cluster.proxy(); err != nil || at.Scheme != "https" {
 		return s, err
 	}
-	if err = u.secure(s); err != nil {
+	if err = u.secure(ctx, s); err != nil {
 		return nil, err
 	}
-	s.login, err = u.login()
+	s.login, err = u.login(ctx)
 	return s, err
 }
 
 // secure sets whom the client trusts, and its certificate.
-func (u *used) secure(s *server) (err error) {
+func (u *used) secure(ctx context.Context, s *server) (err error) {
 	s.trust = &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: u.cluster.ServerName,
 		InsecureSkipVerify: u.cluster.Insecure, //nolint:gosec // the kubeconfig asks for it
 	}
-	if s.authority, err = u.content(u.cluster.Authority, u.cluster.AuthorityFile); err != nil {
+	if s.authority, err = u.content(ctx, u.cluster.Authority, u.cluster.AuthorityFile); err != nil {
 		return err
 	}
 	if s.authority != nil {
@@ -66,7 +69,7 @@ func (u *used) secure(s *server) (err error) {
 	if !u.user.hasCertificate() {
 		return nil
 	}
-	own, err := u.certificate()
+	own, err := u.certificate(ctx)
 	if err != nil {
 		return err
 	}
@@ -87,22 +90,22 @@ type identity struct {
 
 // certificate returns the certificate that the files have now, or the last one that
 // matched its key: while files are replaced, they may be of two certificates.
-func (i *identity) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+func (i *identity) certificate(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if now, err := i.of.certificate(); err == nil {
+	if now, err := i.of.certificate(asked.Context()); err == nil {
 		i.last = now
 	}
 	return i.last, nil
 }
 
 // certificate returns the user's certificate.
-func (u *used) certificate() (*tls.Certificate, error) {
-	chain, err := u.content(u.user.Certificate, u.user.CertificateFile)
+func (u *used) certificate(ctx context.Context) (*tls.Certificate, error) {
+	chain, err := u.content(ctx, u.user.Certificate, u.user.CertificateFile)
 	if err != nil {
 		return nil, err
 	}
-	key, err := u.content(u.user.Key, u.user.KeyFile)
+	key, err := u.content(ctx, u.user.Key, u.user.KeyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -114,14 +117,14 @@ func (u *used) certificate() (*tls.Certificate, error) {
 }
 
 // content returns the data, or that of the file. It returns nil if there is neither.
-func (u *used) content(data encoded, file string) ([]byte, error) {
+func (u *used) content(ctx context.Context, data encoded, file string) ([]byte, error) {
 	switch {
 	case len(data) > 0:
 		return data, nil
 	case file == "":
 		return nil, nil
 	}
-	return u.in.read(file)
+	return u.in.read(ctx, file)
 }
 
 // login is what a user shows with each call.
@@ -131,13 +134,13 @@ type login struct {
 	in                 folder // of tokenFile
 }
 
-func (u *used) login() (login, error) {
+func (u *used) login(ctx context.Context) (login, error) {
 	l := login{username: u.user.Username, password: u.user.Password, token: u.user.Token, tokenFile: u.user.TokenFile, in: u.in}
 	if l.tokenFile == "" || l.token != "" {
 		return l, nil
 	}
 	var err error
-	l.token, err = l.in.token(l.tokenFile)
+	l.token, err = l.in.token(ctx, l.tokenFile)
 	return l, err
 }
 
@@ -146,19 +149,22 @@ type folder string
 
 // read reads a file of the folder. A link that leads out of it is an error: whoever may
 // write there must not send a file of latchkey's to a server.
-func (f folder) read(name string) ([]byte, error) {
-	file, err := os.OpenInRoot(string(f), name)
-	if cause := (*os.PathError)(nil); errors.As(err, &cause) { // which names no folder
-		return nil, &os.PathError{Op: "open", Path: filepath.Join(string(f), name), Err: cause.Err}
-	} else if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(file)
+func (f folder) read(ctx context.Context, name string) ([]byte, error) {
+	path := filepath.Join(string(f), name)
+	return userfile.ReadBy(ctx, path, func() ([]byte, error) {
+		file, err := os.OpenInRoot(string(f), name)
+		if cause := (*os.PathError)(nil); errors.As(err, &cause) { // which names no folder
+			return nil, &os.PathError{Op: "open", Path: path, Err: cause.Err}
+		} else if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		return io.ReadAll(file)
+	})
 }
 
-func (f folder) token(name string) (string, error) {
-	text, err := f.read(name)
+func (f folder) token(ctx context.Context, name string) (string, error) {
+	text, err := f.read(ctx, name)
 	token := strings.TrimSpace(string(text))
 	if err == nil && token == "" {
 		err = fmt.Errorf("the token in %s is empty", filepath.Join(string(f), name))
@@ -184,7 +190,7 @@ type loggedIn struct {
 // RoundTrip satisfies http.RoundTripper.
 func (t *loggedIn) RoundTrip(req *http.Request) (*http.Response, error) {
 	own := req.Clone(req.Context())
-	if token := t.token(); token != "" {
+	if token := t.token(req.Context()); token != "" {
 		own.Header.Set("Authorization", "Bearer "+token)
 	} else {
 		own.SetBasicAuth(t.login.username, t.login.password)
@@ -193,11 +199,11 @@ func (t *loggedIn) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // token returns the token that its file has now, or the last one.
-func (t *loggedIn) token() string {
+func (t *loggedIn) token(ctx context.Context) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.login.tokenFile != "" {
-		if token, err := t.login.in.token(t.login.tokenFile); err == nil {
+		if token, err := t.login.in.token(ctx, t.login.tokenFile); err == nil {
 			t.login.token = token
 		}
 	}
@@ -216,18 +222,18 @@ const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 // inCluster returns the API server of the cluster that this process runs in, with the
 // service account in the folder.
-func inCluster(in folder, log *slog.Logger) (*server, error) {
+func inCluster(ctx context.Context, in folder, log *slog.Logger) (*server, error) {
 	host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT")
 	if host == "" || port == "" {
 		return nil, errors.New("this is no pod of a cluster: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set")
 	}
 	l := login{tokenFile: "token", in: in}
 	var err error
-	if l.token, err = in.token(l.tokenFile); err != nil {
+	if l.token, err = in.token(ctx, l.tokenFile); err != nil {
 		return nil, err
 	}
 	s := &server{base: "https://" + net.JoinHostPort(host, port), trust: &tls.Config{MinVersion: tls.VersionTLS12}, login: l}
-	authority, err := in.read("ca.crt")
+	authority, err := in.read(ctx, "ca.crt")
 	if roots := x509.NewCertPool(); err == nil && roots.AppendCertsFromPEM(authority) {
 		s.trust.RootCAs, s.authority = roots, authority
 	} else {

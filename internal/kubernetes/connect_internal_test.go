@@ -41,7 +41,7 @@ func TestAPodFindsItsCluster(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s, err := inCluster(folder(in), slog.New(slog.NewTextHandler(logged, nil)))
+			s, err := inCluster(t.Context(), folder(in), slog.New(slog.NewTextHandler(logged, nil)))
 			if c.says != "" {
 				if err == nil || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("error %v, want one that says %q", err, c.says)

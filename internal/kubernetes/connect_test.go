@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
@@ -102,7 +103,7 @@ func with(fields map[string]any, more map[string]any) map[string]any {
 }
 
 func storeOf(file string, text func() []byte) *kubernetes.Store {
-	return kubernetes.New(kubernetes.Config{File: file, Kubeconfig: func() ([]byte, error) { return text(), nil }}).
+	return kubernetes.New(kubernetes.Config{File: file, Kubeconfig: func(context.Context) ([]byte, error) { return text(), nil }}).
 		Store(kubernetes.StoreConfig{Namespace: "ns", Secret: "s", Entry: "K"})
 }
 
@@ -202,13 +203,13 @@ func TestAKubeconfigInYAMLIsRead(t *testing.T) {
 	text := "clusters:\n- cluster: {server: '" + d.URL + "', certificate-authority-data: " + base64.StdEncoding.EncodeToString(certificate) + "}\n  name: one\n" +
 		"- {name: two, cluster: {server: ''}}\ncontexts:\n- context:\n    cluster: one\n    user: me\n  name: &mine a/b\ncurrent-context: *mine\n" +
 		"users:\n- name: me\n  user:\n    token: >-\n      own\n"
-	for context, want := range map[string]error{"": nil, "a/b": nil, "b": port.ErrRefused} {
-		s := kubernetes.New(kubernetes.Config{Context: context, Kubeconfig: func() ([]byte, error) { return []byte(text), nil }}).
+	for named, want := range map[string]error{"": nil, "a/b": nil, "b": port.ErrRefused} {
+		s := kubernetes.New(kubernetes.Config{Context: named, Kubeconfig: func(context.Context) ([]byte, error) { return []byte(text), nil }}).
 			Store(kubernetes.StoreConfig{Namespace: "ns", Secret: "s", Entry: "K"})
 		if _, err := s.Read(t.Context()); want != nil {
 			says(t, err, want, `no context "b"`)
 		} else if err != nil || d.last.Login != "Bearer own" {
-			t.Errorf("context %q: %v, %+v", context, err, d.last)
+			t.Errorf("context %q: %v, %+v", named, err, d.last)
 		}
 	}
 }

@@ -49,13 +49,13 @@ var kinds = []string{"daemonset", "deployment", "statefulset"}
 var objects = map[string]string{"daemonset": "DaemonSet", "deployment": "Deployment", "statefulset": "StatefulSet"}
 
 // open returns the workloads of a kind in the namespace.
-func (w *workloads) open(kind string) (resource, error) {
+func (w *workloads) open(ctx context.Context, kind string) (resource, error) {
 	if !slices.Contains(kinds, kind) {
 		return resource{}, fmt.Errorf("%w: %q is not daemonset, deployment or statefulset", port.ErrRefused, kind)
 	}
 	namespace := w.store.cfg.Namespace
 	what := fmt.Sprintf("%ss of apps in namespace %s", kind, namespace)
-	return w.store.client.resource(objects[kind], what, upstream.Path("/apis/apps/v1/namespaces", namespace, kind+"s"))
+	return w.store.client.resource(ctx, objects[kind], what, upstream.Path("/apis/apps/v1/namespaces", namespace, kind+"s"))
 }
 
 // Consumers lists the workloads with the key that each was started with: the one
@@ -80,7 +80,7 @@ func (w *workloads) Consumers(ctx context.Context) ([]protocol.Consumer, error) 
 		}
 		kind, name, _ := strings.Cut(name, "/")
 		doing := fmt.Sprintf("reading %s of namespace %s in %s", kind+"/"+name, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
-		api, err := w.open(kind)
+		api, err := w.open(ctx, kind)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
@@ -126,7 +126,7 @@ func (w *workloads) every(ctx context.Context, visit func(kind string, got objec
 func (w *workloads) all(ctx context.Context, kind string) ([]object, error) {
 	read := func() (all []object, err error) {
 		doing := fmt.Sprintf("listing the %ss of namespace %s in %s", kind, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
-		api, err := w.open(kind)
+		api, err := w.open(ctx, kind)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
@@ -161,7 +161,7 @@ func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 	if !ours {
 		return fmt.Errorf("%s: %w: the workload is no consumer of %s", doing, port.ErrRefused, w.store.Name())
 	}
-	api, err := w.open(kind)
+	api, err := w.open(ctx, kind)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}

@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -38,7 +39,7 @@ func TestAPathInAKubeconfigIsTakenFromItsFolder(t *testing.T) {
 	}
 	text = strings.Replace(text, found[0], "certificate-authority"+quote+": "+`"ca.pem"`, 1)
 	for file, want := range map[string]error{filepath.Join(folder, "config"): port.ErrNotFound, "": port.ErrRefused} {
-		s := kubernetes.New(kubernetes.Config{File: file, Kubeconfig: func() ([]byte, error) { return []byte(text), nil }}).
+		s := kubernetes.New(kubernetes.Config{File: file, Kubeconfig: func(context.Context) ([]byte, error) { return []byte(text), nil }}).
 			Store(kubernetes.StoreConfig{Namespace: k.namespace, Secret: "a", Entry: "b"})
 		if _, err := s.Read(t.Context()); !errors.Is(err, want) {
 			t.Errorf("file %q: %v", file, err)
@@ -82,7 +83,7 @@ func TestAKubeconfigThatRunsAProgramOrReadsAForeignFileIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := kubernetes.New(kubernetes.Config{File: tc.file, Kubeconfig: func() ([]byte, error) { return text, nil }}).
+			s := kubernetes.New(kubernetes.Config{File: tc.file, Kubeconfig: func(context.Context) ([]byte, error) { return text, nil }}).
 				Store(kubernetes.StoreConfig{Namespace: k.namespace, Secret: "a", Entry: "b"})
 			if _, err := s.Read(t.Context()); !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error %v: want a refusal that says %q", err, tc.says)
@@ -98,7 +99,7 @@ func TestAKubeconfigIsReadAgain(t *testing.T) {
 	k := newCorner(t, kubetest.Fake(t))
 	text, failing := k.Kubeconfig(k.proxy), error(nil)
 	good := text
-	s := kubernetes.New(kubernetes.Config{Kubeconfig: func() ([]byte, error) { return text, failing }}).
+	s := kubernetes.New(kubernetes.Config{Kubeconfig: func(context.Context) ([]byte, error) { return text, failing }}).
 		Store(kubernetes.StoreConfig{Namespace: k.namespace, Secret: "a", Entry: "b"})
 	for name, step := range []struct {
 		text []byte

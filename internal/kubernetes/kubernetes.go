@@ -16,6 +16,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -45,7 +46,7 @@ type Config struct {
 	// Kubeconfig returns the text of a kubeconfig. It is called before each use,
 	// so that a new text replaces the old one. Nil is the cluster that this
 	// process runs in, with its service account.
-	Kubeconfig func() ([]byte, error)
+	Kubeconfig func(context.Context) ([]byte, error)
 	// File is the path of the kubeconfig. The files that it names must be in its
 	// folder. Empty allows no files.
 	File string
@@ -96,19 +97,23 @@ func New(cfg Config) *Client {
 // open returns the API server. It connects on first use, and again when the kubeconfig
 // has changed. A kubeconfig that can't be read for a moment, as while it is replaced,
 // changes nothing.
-func (c *Client) open() (upstream.Service, error) {
+func (c *Client) open(ctx context.Context) (upstream.Service, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	text, err := c.kubeconfig()
+	text, err := c.kubeconfig(ctx)
 	if c.api != nil && (err != nil || bytes.Equal(text, c.text)) {
 		return *c.api, nil
 	}
 	var at *server
 	if err == nil {
-		at, err = c.server(text)
+		at, err = c.server(ctx, text)
 	}
 	if err != nil {
-		return upstream.Service{}, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, port.ErrRefused, err)
+		meaning := port.ErrRefused
+		if ctx.Err() != nil {
+			meaning = port.ErrUnavailable
+		}
+		return upstream.Service{}, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, meaning, err)
 	}
 	c.text = text
 	if c.carrier == nil || c.carrier.made != at.mark() {
@@ -132,22 +137,22 @@ func (c *Client) strict(base string) http.RoundTripper {
 }
 
 // kubeconfig returns the text of the kubeconfig, or nil in a cluster.
-func (c *Client) kubeconfig() ([]byte, error) {
+func (c *Client) kubeconfig(ctx context.Context) ([]byte, error) {
 	if c.cfg.Kubeconfig == nil {
 		return nil, nil
 	}
-	return c.cfg.Kubeconfig()
+	return c.cfg.Kubeconfig(ctx)
 }
 
-func (c *Client) server(text []byte) (*server, error) {
+func (c *Client) server(ctx context.Context, text []byte) (*server, error) {
 	if c.cfg.Kubeconfig == nil {
-		return inCluster(folder(c.account), c.cfg.Log)
+		return inCluster(ctx, folder(c.account), c.cfg.Log)
 	}
 	known, err := usedOf(text, c.cfg.Context, c.cfg.File)
 	if err != nil {
 		return nil, err
 	}
-	return known.server()
+	return known.server(ctx)
 }
 
 // forget makes the next call read the kubeconfig and the files that it names

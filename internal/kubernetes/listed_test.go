@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,7 +51,7 @@ func TestStoresOfOneNamespaceShareItsLists(t *testing.T) {
 			k := newCorner(t, kubetest.Fake(t), c.rules...)
 			k.Workload(t, "deployment", k.namespace, "web", nil, nil)
 			made := reads{count: map[string]int{}}
-			client := kubernetes.New(kubernetes.Config{Kubeconfig: func() ([]byte, error) { return k.Kubeconfig(k.proxy), nil }, Pace: made.wrap})
+			client := kubernetes.New(kubernetes.Config{Kubeconfig: func(context.Context) ([]byte, error) { return k.Kubeconfig(k.proxy), nil }, Pace: made.wrap})
 			lists := new(listing.Shared)
 			var stores []*kubernetes.Store
 			for i := range 6 {

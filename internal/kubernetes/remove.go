@@ -15,7 +15,7 @@ var _ port.Remover = (*Store)(nil)
 // data and the role allows it.
 func (s *Store) Remove(ctx context.Context, revision string) error {
 	doing := s.doing("removing the entry from")
-	api, err := s.open()
+	api, err := s.open(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}

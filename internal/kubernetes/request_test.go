@@ -67,7 +67,7 @@ func kindOf(r *http.Request) string {
 func (s *script) store(cfg kubernetes.StoreConfig) *kubernetes.Store {
 	cfg.Namespace, cfg.Secret, cfg.Entry, cfg.Owner = "ns", "s", "K", "prod"
 	return kubernetes.New(kubernetes.Config{
-		Kubeconfig: func() ([]byte, error) {
+		Kubeconfig: func(context.Context) ([]byte, error) {
 			return []byte(`{"current-context":"c","clusters":[{"name":"c","cluster":{"server":"https://kube.example:6443/prefix/?q#f"}}],` +
 				`"users":[{"name":"u","user":{"token":"t"}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}]}`), nil
 		},

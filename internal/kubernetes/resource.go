@@ -21,8 +21,8 @@ type resource struct {
 	what string
 }
 
-func (c *Client) resource(kind, what string, path []string) (resource, error) {
-	api, err := c.open()
+func (c *Client) resource(ctx context.Context, kind, what string, path []string) (resource, error) {
+	api, err := c.open(ctx)
 	return resource{client: c, api: api, path: path, kind: kind, what: what}, err
 }
 

@@ -41,7 +41,7 @@ func (s *Store) Readers(ctx context.Context) (keyless.Readers, error) {
 // ibm://<account>///<cluster>/<worker>. Other clusters may have the provider ID too.
 func (c *Client) manager(ctx context.Context) (keyless.Platform, string, error) {
 	doing := "listing the nodes of cluster " + c.cfg.Cluster
-	nodes, err := c.resource("Node", "nodes", upstream.Path("/api/v1/nodes"))
+	nodes, err := c.resource(ctx, "Node", "nodes", upstream.Path("/api/v1/nodes"))
 	if err != nil {
 		return keyless.Cluster, "", fmt.Errorf("%s: %w", doing, err)
 	}

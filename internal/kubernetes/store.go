@@ -64,11 +64,11 @@ func (s *Store) doing(verb string) string {
 }
 
 // open returns the Secrets of the namespace.
-func (s *Store) open() (resource, error) {
+func (s *Store) open(ctx context.Context) (resource, error) {
 	if err := s.check(); err != nil {
 		return resource{}, err
 	}
-	return s.client.resource("Secret", "secrets in namespace "+s.cfg.Namespace, upstream.Path("/api/v1/namespaces", s.cfg.Namespace, "secrets"))
+	return s.client.resource(ctx, "Secret", "secrets in namespace "+s.cfg.Namespace, upstream.Path("/api/v1/namespaces", s.cfg.Namespace, "secrets"))
 }
 
 // Read returns the entry. It returns ErrRefused for a Secret that can't be
@@ -76,7 +76,7 @@ func (s *Store) open() (resource, error) {
 // is created for a location that rejects it.
 func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	doing := s.doing("reading")
-	api, err := s.open()
+	api, err := s.open(ctx)
 	if err != nil {
 		return port.Entry{}, fmt.Errorf("%s: %w", doing, err)
 	}
@@ -191,7 +191,7 @@ func (s *Store) entry(doing string, got object) (port.Entry, error) {
 // unchanged.
 func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) error {
 	doing := s.doing("writing")
-	api, err := s.open()
+	api, err := s.open(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}

@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func newCorner(t *testing.T, c *kubetest.Cluster, rules ...kubetest.Rule) *corne
 // client is a new one: another process.
 func (k *corner) client() *kubernetes.Client {
 	return kubernetes.New(kubernetes.Config{
-		Cluster: "east", Kubeconfig: func() ([]byte, error) { return k.Kubeconfig(k.proxy), nil },
+		Cluster: "east", Kubeconfig: func(context.Context) ([]byte, error) { return k.Kubeconfig(k.proxy), nil },
 		Patience: time.Second, Now: func() time.Time { return k.now },
 	})
 }
@@ -249,7 +250,7 @@ func noGet(t *testing.T, k *corner) {
 
 func newToken(t *testing.T, k *corner) {
 	asked := 0
-	s := kubernetes.New(kubernetes.Config{Kubeconfig: func() ([]byte, error) {
+	s := kubernetes.New(kubernetes.Config{Kubeconfig: func(context.Context) ([]byte, error) {
 		asked++
 		text := string(k.Kubeconfig(k.proxy))
 		if asked == 1 {
@@ -296,7 +297,7 @@ func says(t *testing.T, err, sort error, words ...string) {
 
 func TestNothingIsReadOrCalledBeforeItIsNeeded(t *testing.T) {
 	asked := false
-	c := kubernetes.New(kubernetes.Config{Kubeconfig: func() ([]byte, error) {
+	c := kubernetes.New(kubernetes.Config{Kubeconfig: func(context.Context) ([]byte, error) {
 		asked = true
 		return nil, errors.New("KUBECONFIG_EAST is not set")
 	}})
@@ -315,7 +316,7 @@ func TestAKubeconfigThatIsNoneIsRefusedAndNotRepeated(t *testing.T) {
 		"without a cluster": `{"apiVersion":"v1","kind":"Config","users":[{"name":"u","user":{"token":"` + canary + `"}}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := kubernetes.New(kubernetes.Config{Kubeconfig: func() ([]byte, error) { return []byte(text), nil }}).
+			s := kubernetes.New(kubernetes.Config{Kubeconfig: func(context.Context) ([]byte, error) { return []byte(text), nil }}).
 				Store(kubernetes.StoreConfig{Namespace: "a", Secret: "b", Entry: "c"})
 			_, err := s.Read(t.Context())
 			says(t, err, port.ErrRefused, "in-cluster")

@@ -1,11 +1,14 @@
 package secret
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
+
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // Source is a place outside of the config that holds a secret: a variable or a file.
@@ -18,8 +21,8 @@ type Source struct {
 }
 
 // Read reads the secret. env looks variables up.
-func (s Source) Read(env func(string) string) (Value, error) {
-	v, err := Read(env, s.Env, s.File)
+func (s Source) Read(ctx context.Context, env func(string) string) (Value, error) {
+	v, err := Read(ctx, env, s.Env, s.File)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", s.At, err)
 	}
@@ -30,7 +33,7 @@ func (s Source) Read(env func(string) string) (Value, error) {
 // names. env looks variables up. White space around the secret and a byte order mark are
 // not part of it: an editor or a mount adds them. An empty secret is an error, and so is an
 // unset variable.
-func Read(env func(string) string, variable, file string) (Value, error) {
+func Read(ctx context.Context, env func(string) string, variable, file string) (Value, error) {
 	if variable != "" {
 		v := trim(env(variable))
 		if v == "" {
@@ -38,7 +41,7 @@ func Read(env func(string) string, variable, file string) (Value, error) {
 		}
 		return New(v), nil
 	}
-	text, err := os.ReadFile(file)
+	text, err := userfile.Read(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -55,10 +58,10 @@ func trim(s string) string { return strings.TrimSpace(strings.TrimPrefix(s, "\uf
 // ReadAll reads all secrets of one sender. check says what is wrong with a secret. One
 // from a file is read again each time it is used: see Renewed. If one is missing, the
 // sender must not work with the other alone.
-func ReadAll(env func(string) string, sources []Source, check func(Value) error) (all []Value, err error) {
+func ReadAll(ctx context.Context, env func(string) string, sources []Source, check func(Value) error) (all []Value, err error) {
 	for _, s := range sources {
 		read := func() (Value, error) {
-			v, err := s.Read(env)
+			v, err := s.Read(ctx, env)
 			if err == nil {
 				if err = check(v); err != nil {
 					err = fmt.Errorf("reading %s: %s%s %w", s.At, s.Env, s.File, err)
@@ -80,7 +83,7 @@ func ReadAll(env func(string) string, sources []Source, check func(Value) error)
 
 // Separate rejects a secret that two senders have: what one sends would be valid for the
 // other. The config cannot see it if the secret is in two variables or files.
-func Separate(env func(string) string, sources []Source) error {
+func Separate(ctx context.Context, env func(string) string, sources []Source) error {
 	type known struct {
 		sender string
 		value  Value
@@ -90,7 +93,7 @@ func Separate(env func(string) string, sources []Source) error {
 		if s.Sender == "" {
 			continue
 		}
-		v, err := s.Read(env)
+		v, err := s.Read(ctx, env)
 		if err != nil {
 			return err
 		}
@@ -105,10 +108,10 @@ func Separate(env func(string) string, sources []Source) error {
 }
 
 // Missing names every source without a secret.
-func Missing(env func(string) string, sources []Source) error {
+func Missing(ctx context.Context, env func(string) string, sources []Source) error {
 	var missing []error
 	for _, s := range sources {
-		if _, err := s.Read(env); err != nil {
+		if _, err := s.Read(ctx, env); err != nil {
 			missing = append(missing, err)
 		}
 	}

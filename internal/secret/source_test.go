@@ -20,7 +20,7 @@ func put(t *testing.T, file, text string) {
 func TestASecretInAFileIsReadAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	put(t, file, "one\n")
-	v, err := secret.Renewed(func() (secret.Value, error) { return secret.Read(nil, "", file) })
+	v, err := secret.Renewed(func() (secret.Value, error) { return secret.Read(t.Context(), nil, "", file) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,14 +65,14 @@ func TestTheSecretsOfASender(t *testing.T) {
 		"all that are missing are named":           {of("a", "NONE", "NIL"), "reading a.NONE: NONE is not set", "reading a.NONE: NONE is not set", "reading a.NONE: NONE is not set\nreading a.NIL: NIL is not set"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			values, err := secret.ReadAll(env, tc.sources, check)
+			values, err := secret.ReadAll(t.Context(), env, tc.sources, check)
 			if text(err) != tc.all || (err == nil) != (len(values) == len(tc.sources)) {
 				t.Errorf("ReadAll returned %d values, %q", len(values), text(err))
 			}
-			if got := text(secret.Separate(env, tc.sources)); got != tc.separate {
+			if got := text(secret.Separate(t.Context(), env, tc.sources)); got != tc.separate {
 				t.Errorf("Separate returned %q", got)
 			}
-			if got := text(secret.Missing(env, tc.sources)); got != tc.there {
+			if got := text(secret.Missing(t.Context(), env, tc.sources)); got != tc.there {
 				t.Errorf("Missing returned %q", got)
 			}
 		})
@@ -100,7 +100,7 @@ func TestWhatAnEditorAddsIsNoPartOfASecret(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, from := range [][2]string{{"", path}, {"SECRET", ""}} {
-				v, err := secret.Read(func(string) string { return text }, from[0], from[1])
+				v, err := secret.Read(t.Context(), func(string) string { return text }, from[0], from[1])
 				if err != nil || v.Expose() != "the secret" {
 					t.Errorf("%q: %v, want the secret alone", from, err)
 				}

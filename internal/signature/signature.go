@@ -3,6 +3,7 @@
 package signature
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
@@ -10,7 +11,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
+
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // ErrKey reports a file without a key that signs.
@@ -18,8 +20,8 @@ var ErrKey = errors.New("is not an ECDSA key in PKCS #8 or SEC 1 form")
 
 // ReadKey reads a private key in PEM form, as openssl ecparam and openssl genpkey write
 // it.
-func ReadKey(name string) (*ecdsa.PrivateKey, error) {
-	data, err := os.ReadFile(name)
+func ReadKey(ctx context.Context, name string) (*ecdsa.PrivateKey, error) {
+	data, err := userfile.Read(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the key: %w", err)
 	}

@@ -55,13 +55,13 @@ func TestWhichKeysSign(t *testing.T) {
 			if err := os.WriteFile(file, tc.text, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			read, err := ReadKey(file)
+			read, err := ReadKey(t.Context(), file)
 			if !errors.Is(err, tc.want) || tc.want == nil && !key.Equal(read) {
 				t.Errorf("read %t, %v", read != nil, err)
 			}
 		})
 	}
-	if _, err := ReadKey("none"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadKey(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that does not exist: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"context"
 	"encoding/base64"
 	"flag"
 	"fmt"
@@ -80,7 +81,7 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 	proxy := w.cluster.Proxy(t)
 	ce := codeengine.New(codeengine.Config{Endpoint: w.URL(), HTTP: c.HTTP()})
 	sm := secretsmanager.New(secretsmanager.Config{Endpoint: w.URL(), HTTP: c.HTTP()})
-	kube := kubernetes.New(kubernetes.Config{Kubeconfig: func() ([]byte, error) { return w.cluster.Kubeconfig(proxy), nil }, Now: now})
+	kube := kubernetes.New(kubernetes.Config{Kubeconfig: func(context.Context) ([]byte, error) { return w.cluster.Kubeconfig(proxy), nil }, Now: now})
 	project := w.Ready().Projects[0]
 	group, err := w.Cloud().CreateServiceIDGroup(cloud.Owner(), cloud.AccountID, "given", "")
 	if err != nil {

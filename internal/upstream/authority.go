@@ -2,14 +2,15 @@ package upstream
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net/http"
-	"os"
 	"sync"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // NewTransportTrusting returns a transport that trusts the certificate authorities in
@@ -34,7 +35,7 @@ type fileTrust struct {
 
 // RoundTrip satisfies http.RoundTripper.
 func (f *fileTrust) RoundTrip(req *http.Request) (*http.Response, error) {
-	transport, err := f.current()
+	transport, err := f.current(req.Context())
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close() // nothing was sent
@@ -53,14 +54,16 @@ func (f *fileTrust) CloseIdleConnections() {
 	}
 }
 
-func (f *fileTrust) current() (*http.Transport, error) {
+func (f *fileTrust) current(ctx context.Context) (*http.Transport, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	text, err := os.ReadFile(f.file)
+	text, err := userfile.Read(ctx, f.file)
 	roots := x509.NewCertPool()
 	switch {
 	case f.transport != nil && (err != nil || bytes.Equal(text, f.text)):
 		return f.transport, nil
+	case err != nil && ctx.Err() != nil:
+		return nil, fmt.Errorf("reading caFile: %w: %w", port.ErrUnavailable, err)
 	case err != nil:
 		return nil, fmt.Errorf("reading caFile: %w: %w", port.ErrRefused, err)
 	case roots.AppendCertsFromPEM(text):

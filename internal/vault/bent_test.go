@@ -85,7 +85,7 @@ func TestBentAnswers(t *testing.T) {
 				now := time.Now()
 				s := vault.New(vault.Config{
 					Address: at, HTTP: &http.Client{Transport: carrier}, Now: func() time.Time { return now },
-					Auth: vault.Auth{AppRole: &vault.AppRole{RoleID: role, SecretID: func() (secret.Value, error) { return secret.New(secretID()), nil }}},
+					Auth: vault.Auth{AppRole: &vault.AppRole{RoleID: role, SecretID: func(context.Context) (secret.Value, error) { return secret.New(secretID()), nil }}},
 				}).Store(vault.StoreConfig{Mount: c.Mount, Path: c.path, Entry: entry})
 				if _, err := s.Read(ctx); err != nil {
 					return err

@@ -143,9 +143,13 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 	case a.JWT != nil:
 		source = a.JWT.Token
 	}
-	proof, err := source()
+	proof, err := source(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
+		meaning := port.ErrRefused
+		if ctx.Err() != nil {
+			meaning = port.ErrUnavailable
+		}
+		return nil, fmt.Errorf("%s: %w: %w", doing, meaning, err)
 	}
 	if a.Token != nil {
 		return c.static(ctx, proof)

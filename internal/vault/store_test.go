@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -61,7 +62,7 @@ func (c *corner) http() *http.Client {
 }
 
 func always(v string) vault.Source {
-	return func() (secret.Value, error) { return secret.New(v), nil }
+	return func(context.Context) (secret.Value, error) { return secret.New(v), nil }
 }
 
 // store is one of a new client: another process.
@@ -161,7 +162,7 @@ func (c *corner) place() storetest.Location {
 	}
 }
 
-func nowhere() (secret.Value, error) { return nil, errors.New("VAULT_LOGIN is not set") }
+func nowhere(context.Context) (secret.Value, error) { return nil, errors.New("VAULT_LOGIN is not set") }
 
 func made(n int) port.Entry {
 	return port.Entry{
@@ -386,7 +387,7 @@ func loginScenarios(t *testing.T, s *vaulttest.Server) {
 func newToken(t *testing.T, c *corner) {
 	kept := "hvs.not-valid"
 	s := c.store(func(cfg *vault.Config, _ *vault.StoreConfig) {
-		cfg.Auth.Token = func() (secret.Value, error) { return secret.New(kept), nil }
+		cfg.Auth.Token = func(context.Context) (secret.Value, error) { return secret.New(kept), nil }
 	})
 	_, err := s.Read(t.Context())
 	says(t, err, port.ErrDenied, "rejected the token")
@@ -501,7 +502,7 @@ func TestTokensOfThirdPartiesLogIn(t *testing.T) {
 
 func TestNothingIsReadOrCalledBeforeItIsNeeded(t *testing.T) {
 	asked := false
-	s := vault.New(vault.Config{Address: "https://vault.example.com", Auth: vault.Auth{Token: func() (secret.Value, error) {
+	s := vault.New(vault.Config{Address: "https://vault.example.com", Auth: vault.Auth{Token: func(context.Context) (secret.Value, error) {
 		asked = true
 		return nil, errors.New("VAULT_LOGIN is not set")
 	}}}).Store(vault.StoreConfig{Mount: "secret", Path: "a", Entry: "b"})

@@ -14,6 +14,7 @@
 package vault
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -25,7 +26,7 @@ import (
 )
 
 // Source returns a secret. It is called each time that the secret is needed.
-type Source func() (secret.Value, error)
+type Source func(context.Context) (secret.Value, error)
 
 // Auth configures the login. Exactly one field is set.
 type Auth struct {

@@ -2,24 +2,25 @@ package verify
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // Write writes the report to a file, which the emulator takes as switches.
-func (r Report) Write(file string) error {
+func (r Report) Write(ctx context.Context, file string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the report: %w", err)
 	}
-	if err := os.WriteFile(file, append(data, '\n'), 0o600); err != nil {
+	if err := userfile.Write(ctx, file, append(data, '\n')); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
