@@ -52,7 +52,7 @@ var packages = map[string][]string{
 	"upstream":  {"port", "secret", "userfile"},
 
 	"codeengine":     {"entry", "format", "hosts", "keyless", "listing", "port", "protocol", "secret", "upstream"},
-	"file":           {"entry", "fence", "format", "port", "secret"},
+	"file":           {"entry", "fence", "format", "port", "secret", "userfile"},
 	"kubernetes":     {"entry", "fence", "format", "keyless", "listing", "port", "protocol", "secret", "upstream", "userfile"},
 	"secretsmanager": {"entry", "format", "hosts", "listing", "port", "secret", "upstream"},
 	"vault":          {"entry", "fence", "format", "port", "secret", "upstream"},

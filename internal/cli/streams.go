@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -149,16 +148,10 @@ func (s Streams) ask(question string) error {
 
 // WriteFile writes a new file. It asks before it replaces one, unless yes.
 func (s Streams) WriteFile(ctx context.Context, name, text string, yes bool) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	if _, err := os.Lstat(name); err == nil {
 		if err := s.Confirm(yes, name+" exists. Replace it?"); err != nil {
 			return fmt.Errorf("%s exists: %w", name, err)
 		}
-		return userfile.Write(ctx, name, []byte(text))
 	}
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
+	return userfile.Write(ctx, name, []byte(text))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/userfile"
 )
 
 // lockPause is the pause between two attempts to lock. A blocking flock would
@@ -88,11 +89,8 @@ func replace(doing, path string, content []byte) error {
 	if err != nil {
 		return sortError(doing, err)
 	}
-	if err := fill(f, content); err != nil {
-		return sortError(doing, errors.Join(err, os.Remove(next)))
-	}
-	if err := os.Rename(next, path); err != nil {
-		return sortError(doing, errors.Join(err, os.Remove(next)))
+	if err := userfile.Replace(f, path, content); err != nil {
+		return sortError(doing, err)
 	}
 	// Sync the directory, so that the rename survives a power failure.
 	dir, err := os.Open(filepath.Dir(path))
@@ -104,15 +102,6 @@ func replace(doing, path string, content []byte) error {
 		return fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	return nil
-}
-
-// fill writes the content, syncs the file and closes it.
-func fill(f *os.File, content []byte) error {
-	_, err := f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }
 
 // sortError wraps an error of the file system with a sentinel of reconcile. Such

@@ -22,13 +22,6 @@ func ReadBy(ctx context.Context, name string, read func() ([]byte, error)) ([]by
 	return await(ctx, "reading", name, read)
 }
 
-// Write writes a file, as os.WriteFile does. A new one can be read by this user only. Like
-// Read, it waits for the other end of a pipe no longer than the context lasts.
-func Write(ctx context.Context, name string, content []byte) error {
-	_, err := await(ctx, "writing", name, func() ([]byte, error) { return nil, os.WriteFile(name, content, 0o600) })
-	return err
-}
-
 // await calls a function that reads or writes the file. It returns when the function does
 // or, if the file may keep it waiting, when the context ends.
 func await(ctx context.Context, doing, name string, do func() ([]byte, error)) ([]byte, error) {
