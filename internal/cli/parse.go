@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"slices"
 	"syscall"
 
@@ -64,6 +65,9 @@ func Run[Env ~func(string) string](ctx context.Context, p Program, args []string
 	if std.Unwritten() {
 		return ExitOK // the verdict on the streams is another
 	}
+	if err == nil {
+		err = checkGiven(parsed)
+	}
 	if err != nil {
 		fmt.Fprintf(std.Err, "%s: %v\n%[1]s --help lists the commands.\n", p.Name, err)
 		return ExitError
@@ -84,4 +88,34 @@ func Run[Env ~func(string) string](ctx context.Context, p Program, args []string
 		return ExitTryAgain
 	}
 	return p.Exit(err, std.Err)
+}
+
+// checkGiven returns an error for a flag or an argument that is given without a text. A
+// script whose variable is not set must not have done something else than it asks for.
+func checkGiven(parsed *kong.Context) error {
+	for _, given := range parsed.Path {
+		switch {
+		case given.Flag != nil && !given.Resolved && hasEmpty(given.Flag.Target):
+			return fmt.Errorf("--%s is empty", given.Flag.Name)
+		case given.Positional != nil && hasEmpty(given.Positional.Target):
+			return fmt.Errorf("<%s> is empty", given.Positional.Name)
+		}
+	}
+	return nil
+}
+
+// hasEmpty reports whether a value is an empty text, or a list that has one or is empty.
+func hasEmpty(v reflect.Value) bool {
+	switch v.Kind() { //nolint:exhaustive // other kinds have no empty text
+	case reflect.String:
+		return v.Len() == 0
+	case reflect.Slice:
+		for i := range v.Len() {
+			if hasEmpty(v.Index(i)) {
+				return true
+			}
+		}
+		return v.Len() == 0
+	}
+	return false
 }
