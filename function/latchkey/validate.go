@@ -86,6 +86,7 @@ func (c validateCommand) askIAM(ctx context.Context, env environment, log *slog.
 // explainer tells what the config makes of an event.
 func explainer(cfg *config.Config) service.Explainer {
 	x := service.Explainer{
+		Entries:     map[string]string{},
 		Interpreter: service.Interpreter{Rules: newRuleset(cfg.Rules)},
 		Known:       len(cfg.Events.Callers) > 0, Allow: allows(cfg.Jobs.Allow),
 	}
@@ -93,7 +94,9 @@ func explainer(cfg *config.Config) service.Explainer {
 		x.Allow = append(x.Allow, allows(c.Allow)...)
 	}
 	for _, e := range cfg.Entries {
-		x.Entries = append(x.Entries, e.Name)
+		for _, name := range append([]string{e.Name}, e.Formerly...) {
+			x.Entries[name] = e.Name
+		}
 	}
 	return x
 }

@@ -15,8 +15,8 @@ import (
 // Explainer describes what events would request. It calls nothing.
 type Explainer struct {
 	Interpreter Interpreter
-	// Entries are the names of the config's entries.
-	Entries []string
+	// Entries has the name of the config's entry for each name that it has or had.
+	Entries map[string]string
 	// Known is true if the config names a caller of /events.
 	Known bool
 	// Allow lists what any caller with a token may request.
@@ -134,21 +134,29 @@ func (x *Explainer) request(req event.Request) string {
 	return b.String()
 }
 
-// unknown returns the entry of the config that the request names and the config lacks, or
-// nothing.
+// unknown returns the entry that a request of latchkey's own types names and the config
+// lacks, or nothing. A rule may name what no longer exists.
 func (x *Explainer) unknown(req event.Request) string {
+	if req.Sender != event.SenderOwn {
+		return ""
+	}
 	for _, name := range req.Credentials {
-		if entry, _, _ := strings.Cut(name, "/"); !slices.Contains(x.Entries, entry) {
-			return entry
+		if head, _, _ := strings.Cut(name, "/"); x.Entries[head] == "" {
+			return head
 		}
 	}
 	return ""
 }
 
-// condition returns which caller may make the request.
+// condition returns which caller may make the request, or what the config lacks for it.
 func (x *Explainer) condition(req event.Request) string {
 	for _, name := range req.Credentials {
-		entry, _, single := strings.Cut(name, "/")
+		head, _, single := strings.Cut(name, "/")
+		entry := x.Entries[head]
+		if entry == "" {
+			return "the config has no credential " + head
+		}
+		name = entry + strings.TrimPrefix(name, head)
 		permitted := slices.ContainsFunc(x.Allow, func(a Allow) bool {
 			return a.Permits(string(req.Verb), entry, name) || !single && a.PermitsSome(string(req.Verb), entry)
 		})
