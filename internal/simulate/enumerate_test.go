@@ -90,11 +90,7 @@ func TestEnumerateHands(t *testing.T) {
 	}
 	all = sampled(all, 4)
 	if raceDetector { // it takes ten times as long; make test plays all of them without it
-		some := all[:0]
-		for i := 0; i < len(all); i += 16 {
-			some = append(some, all[i])
-		}
-		all = some
+		all = everyNth(all, 16)
 	}
 	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) Verdict {
 		_, v := sc.flow.run(t, nil, sc.o)
@@ -132,11 +128,7 @@ func TestEnumerateHandsAndFaults(t *testing.T) {
 		if raceDetector {
 			every = 997
 		}
-		some := all[:0]
-		for i := 0; i < len(all); i += every {
-			some = append(some, all[i])
-		}
-		all = some
+		all = everyNth(all, every)
 	}
 	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) Verdict {
 		_, v := sc.run(t, sc.faults, sc.o)
@@ -203,11 +195,7 @@ func visits(t *testing.T) (all []visit) {
 func TestEnumerateIntruder(t *testing.T) {
 	all := visits(t)
 	if !*pairs {
-		some := all[:0]
-		for i := 0; i < len(all); i += 23 {
-			some = append(some, all[i])
-		}
-		all = some
+		all = everyNth(all, 23)
 	}
 	done, bad := enumerate(t, all, func(t *testing.T, v visit) Verdict { return v.play(t, nil) }, visit.String)
 	report(t, *pairs, fmt.Sprintf("flows %d, visits of the intruder %d, violations %d", len(flows), done, bad))
@@ -221,9 +209,9 @@ func TestTheIntruderShowsWrongProtocols(t *testing.T) {
 			continue
 		}
 		t.Run(m.name, func(t *testing.T) {
-			for i := 0; i < len(all); i += 7 {
-				if v := all[i].play(t, &m); len(v.Violations) > 0 {
-					t.Logf("killed by %s: %s", all[i], v.Violations[0])
+			for _, tried := range everyNth(all, 7) {
+				if v := tried.play(t, &m); len(v.Violations) > 0 {
+					t.Logf("killed by %s: %s", tried, v.Violations[0])
 					return
 				}
 			}

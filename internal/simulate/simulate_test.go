@@ -37,7 +37,11 @@ func sampled[T any](list []T, n int) []T {
 	if selected() {
 		return list
 	}
-	var some []T
+	return everyNth(list, n)
+}
+
+// everyNth returns each nth element, from the first on.
+func everyNth[T any](list []T, n int) (some []T) {
 	for i := 0; i < len(list); i += n {
 		some = append(some, list[i])
 	}
