@@ -190,6 +190,7 @@ func TestInterpret(t *testing.T) {
 		"revoke":                                {TypeRevoke, at, `{"credential":"a","keyID":"ApiKey-1","containment":true}`, Request{Verb: Revoke, Credentials: []string{"a"}, KeyID: "ApiKey-1", Contain: true}, nil, ""},
 		"revoke what":                           {TypeRevoke, at, `{"credential":"a"}`, Request{}, ErrMalformed, "data.keyID is missing"},
 		"sweep all":                             {typeSweep, at, ``, Request{Verb: Look}, nil, ""},
+		"sweep none":                            {typeSweep, at, `{"credentials":[]}`, Request{}, ErrMalformed, "data.credentials is empty"},
 		"sweep some":                            {typeSweep, at, `{"credentials":["a","b/c"]}`, Request{Verb: Look, Credentials: []string{"a", "b/c"}}, nil, ""},
 		"another of our types":                  {typePrefix + "credential.rotated", at, `{}`, Request{}, ErrNotForUs, ""},
 		"a request in the name of an outcome":   {typePrefix + "credential.rotate", at, `{"credential":"a"}`, Request{}, ErrMalformed, "use dev.latchkey.rotate"},

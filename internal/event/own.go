@@ -126,7 +126,9 @@ func read(e Event, into map[string]any) error {
 			return malformed("data.%s is not %s", name, wanted(target))
 		}
 		// A variable that is not set must not ask for more than one that is.
-		if text, is := target.(*string); is && *text == "" {
+		text, isText := target.(*string)
+		list, isList := target.(*[]string)
+		if isText && *text == "" || isList && len(*list) == 0 {
 			return malformed("data.%s is empty", name)
 		}
 	}
