@@ -106,16 +106,13 @@ func checkGiven(parsed *kong.Context) error {
 
 // hasEmpty reports whether a value is an empty text, or a list that has one or is empty.
 func hasEmpty(v reflect.Value) bool {
-	switch v.Kind() { //nolint:exhaustive // other kinds have no empty text
-	case reflect.String:
-		return v.Len() == 0
-	case reflect.Slice:
-		for i := range v.Len() {
-			if hasEmpty(v.Index(i)) {
-				return true
-			}
-		}
-		return v.Len() == 0
+	if v.Kind() != reflect.String && v.Kind() != reflect.Slice {
+		return false
 	}
-	return false
+	for i := range v.Len() {
+		if v.Kind() == reflect.Slice && hasEmpty(v.Index(i)) {
+			return true
+		}
+	}
+	return v.Len() == 0
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -148,10 +149,18 @@ func (s Streams) ask(question string) error {
 
 // WriteFile writes a new file. It asks before it replaces one, unless yes.
 func (s Streams) WriteFile(ctx context.Context, name, text string, yes bool) error {
-	if _, err := os.Lstat(name); err == nil {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // another process may create it meanwhile
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		if err := s.Confirm(yes, name+" exists. Replace it?"); err != nil {
 			return fmt.Errorf("%s exists: %w", name, err)
 		}
+		return userfile.Write(ctx, name, []byte(text))
+	case err != nil:
+		return err
 	}
-	return userfile.Write(ctx, name, []byte(text))
+	if err := errors.Join(f.Close(), userfile.Write(ctx, name, []byte(text))); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
 }
