@@ -159,7 +159,7 @@ func meanings() map[string]meaning {
 		"jwt.tokenEnv":                {"one of the two", "the JWT"},
 		"jwt.tokenFile":               {"one of the two", "the JWT"},
 		"events.auth":                 {"none: no caller is known", "who may request more than a look: one caller, or a list of callers"},
-		"events.auth.bearerEnv":       {"one of the two", "where the caller's bearer token is. A list of two names the new and the old token while it is changed. A token has at least 16 characters"},
+		"events.auth.bearerEnv":       {"one of the two", "where the caller's bearer token is. A list of two names the new and the old token while it is changed. A token is one line of visible characters, at least 16. White space around it does not count"},
 		"events.auth.bearerFile":      {"one of the two", "the same, in a file"},
 		"auth[].name":                 {"", "the caller's name in causes and logs"},
 		"auth[].bearerEnv":            {"one of the two", "as of one caller"},

@@ -8,8 +8,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/webhook"
 )
 
-// A secret that no request can have would refuse every caller without a cause.
-func TestASecretThatNoRequestCanHaveIsRefused(t *testing.T) {
+// With such a secret every caller would be refused without a cause.
+func TestASecretThatIsNotOneLineOfTextIsRefused(t *testing.T) {
 	const token = "events-0123456789abcdef"
 	for name, tc := range map[string]struct{ text, says string }{
 		"plain ASCII":                            {token, ""},
@@ -20,7 +20,7 @@ func TestASecretThatNoRequestCanHaveIsRefused(t *testing.T) {
 		"a NUL behind it":                        {token + "\x00", "U+0000"},
 		"a byte order mark within":               {token + "\ufeff" + token, "U+FEFF"},
 		"a blank without width":                  {"\u200b" + token, "U+200B"},
-		"UTF-16, as Windows editors may save it": {"\xff\xfe" + strings.Join(strings.Split(token, ""), "\x00") + "\x00", "is not UTF-8"},
+		"UTF-16, as Windows editors may save it": {"\xff\xfe" + strings.Join(strings.Split(token, ""), "\x00") + "\x00", "is not UTF-8 text"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, scheme := range []webhook.Scheme{webhook.Bearer, webhook.GitHub} {

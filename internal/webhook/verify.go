@@ -146,13 +146,13 @@ func CheckSecret(scheme Scheme, s secret.Value) error {
 	}
 	text := s.Expose()
 	if !utf8.ValidString(text) {
-		return errors.New("is not UTF-8: no request can have it (an editor may save the file as UTF-16)")
+		return errors.New("is not UTF-8 text; an editor may have saved it as UTF-16")
 	}
-	// A file with two secrets, one that an editor wrote, and a text that was copied from a
-	// page have such characters, and every request would be refused without a cause.
+	// A file with two secrets and a text that was copied from a page have such characters.
+	// Every request would be refused without a cause.
 	if i := strings.IndexFunc(text, invisible); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(text[i:])
-		return fmt.Errorf("has the character %U, which no request can have", r)
+		return fmt.Errorf("has the character %U; a secret is one line of visible characters", r)
 	}
 	return nil
 }
