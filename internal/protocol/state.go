@@ -107,8 +107,8 @@ func (s State) Replaced(k Key) bool {
 	return slices.ContainsFunc(s.Keys, func(o Key) bool { return o.Replaces == k.ID })
 }
 
-// PutBack returns a note for each store that names a key that a newer one had replaced.
-// Within the window the store may have been read before that.
+// PutBack returns a note for each store that names a key which a newer one had replaced. A
+// store may have been read shortly before that, so the first window after it does not count.
 func (s State) PutBack(r Rules, now time.Time) (notes []Note) {
 	for _, st := range s.Stores {
 		if k := s.Key(st.Key); !k.Superseded.IsZero() && !now.Before(k.Superseded.Add(r.Window)) {

@@ -213,7 +213,7 @@ var reasons = map[Reason]row{
 	LeakedAlive:      {kind: Tell, text: "the leaked key still works, because a store or consumer that may have it could not get another one yet: the next run tries again, and revoking with containment ends the key now"},
 	Unconfigured:     {kind: Tell, text: "the service ID carries latchkey's marker, but no config entry yields it, so its keys are not rotated: restore the entry (list the old name in formerly if it was renamed), or delete the service ID (ibmcloud iam service-id-delete)"},
 	StoreDropped:     {kind: Tell, text: "the key was published to a store that is no longer in the config: consumers of that store lose access when the key expires"},
-	PutBack:          {kind: Tell, text: "something else put a key back into the store that a newer one had replaced: consumers get a newer key again; if this happens again and again, find what writes the entry (a GitOps tool, a restored backup), and let it leave the entry alone"},
+	PutBack:          {kind: Tell, text: "the store names a key that a newer one had replaced: something put it back, or the store was not in the config then; consumers get a newer key again; if this happens at every sweep, find what writes the entry (a GitOps tool, a restored backup), and stop it"},
 	LockFailed:       {kind: Tell, text: "a store could not lock or unlock its copy of a key; the next publication tries again"},
 	CleanUpFailed:    {kind: Tell, text: "something that is over could not be removed; the next run tries again, and nothing waits for it"},
 	NextTry:          {kind: Tell, text: "the last new keys could not be published, so the next one waits; latchkey rotate tries at once and prints the answer"},
